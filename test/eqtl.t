@@ -97,7 +97,7 @@ ok "one label" few ones.tsv -o ones; like "is not defined" '^| 0-30k | [0-9]* | 
 
 # ---- errors ----
 error "no reference" 'eqtl: give the reference with -T' "$caduceus" protocol eqtl eqtl.tsv -o bad
-error "an option of benchmarks" '--batch, --from-scratch and --by do not fit' few --epochs 2 eqtl.tsv -o bad
+error "an option of benchmarks" '--batch, --from-scratch, --pool and --by do not fit' few --epochs 2 eqtl.tsv -o bad
 error "an option of eqtl" '--rows and --svm-c go with eqtl' "$caduceus" protocol gue GUE --rows 7 -o bad
 error "no column" 'eqtl.tsv:1: neither a VCF .* column "organ"; name it with --tissue' \
     few --tissue organ eqtl.tsv -o bad
