@@ -261,5 +261,8 @@ int option_int(const char *cmd, const char *name, const char *arg, int64_t lo, i
 int option_real(const char *cmd, const char *name, const char *arg, double lo, double hi, double *out);
 /* Parses yes or no; *out is 1 or 0. */
 int option_yes(const char *cmd, const char *name, const char *arg, int *out);
+/* Returns the index of arg in a list of n words, or -1 after reporting an error. */
+int option_choice(const char *cmd, const char *name, const char *arg, const char *const word[], int n);
+extern const char *const POOL_NAME[CAD_POOL_ATTENTION + 1]; /* words of --pool, by enum cad_pool_t */
 
 #endif

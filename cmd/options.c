@@ -108,6 +108,23 @@ int option_yes(const char *cmd, const char *name, const char *arg, int *out)
     return *out || !strcmp(arg, "no") ? 0 : cmd_fail(cmd, "%s %s: expected yes or no", name, arg);
 }
 
+const char *const POOL_NAME[CAD_POOL_ATTENTION + 1] = { "none", "mean", "max", "attention" };
+
+int option_choice(const char *cmd, const char *name, const char *arg, const char *const word[], int n)
+{
+    text_t all = { 0 };
+    for (int i = 0; i < n; i++) {
+        if (!strcmp(arg, word[i])) {
+            text_free(&all);
+            return i;
+        }
+        text_printf(&all, "%s%s", i == 0 ? "" : i + 1 < n ? ", " : " or ", word[i]);
+    }
+    cmd_fail(cmd, "%s %s: expected %s", name, arg, all.s.s ? all.s.s : "");
+    text_free(&all);
+    return -1;
+}
+
 /* ---- groups of options ---- */
 
 int options_take(options_t *o, int c, const char *arg)

@@ -28,6 +28,7 @@ if [ -n "$py" ]; then
     ok "model info" "$caduceus" model info made/hf
     like "says which model it is" 'n_layer=4 layers=hyena,mlp filter_order=16 max_seq_len=202' .out
     like "by its name" '^model	HyenaDNA$' .out
+    like "and what it predicts" '^head	language model, next base$' .out
     like "and how long a sequence may be" '^window	202$' .out
     ok "model convert" "$caduceus" model convert -m made/hf -o again
     check "keeps the published names and values" hyena.py same made/hf/model.safetensors again/model.safetensors

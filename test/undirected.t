@@ -113,6 +113,7 @@ for name in cnn hybrid; do
     ok "model new $name" new $name --d-model 32 --length 300 --rcps yes -o new-$name
     ok "model info new-$name" "$caduceus" model info new-$name
 done
+like "hybrid has no head yet" '^head	none: its layers pool rows$' .out
 like "hybrid's layers" 'n_layer=10 layers=cnn,attention,mlp widths=3,6,12 channels=64 pool=4' .out
 is "a refused model leaves no folder" "$(ls -d fresh 2>/dev/null)" ""
 

@@ -28,21 +28,20 @@ enum { NTOKEN = sizeof TOKEN / sizeof *TOKEN };
 
 static const char *head_of(const cad_model_t *m)
 {
-    return cad_model_number(m, CAD_LABELS) ? "classifier" : "masked language model";
+    if (cad_model_number(m, CAD_LABELS)) return "classifier";
+    if (cad_model_number(m, CAD_STRIDE) > 1) return "none: its layers pool rows";
+    return cad_model_number(m, CAD_NEXT) ? "language model, next base" : "masked language model";
 }
 
 /* Returns how a classifier pools rows; NULL for a language model, and for a head with outputs for each base or bin. */
 static const char *pooling_of(const cad_model_t *m)
 {
-    static const char *const name[] = {
-        [CAD_POOL_MEAN] = "mean", [CAD_POOL_MAX] = "max", [CAD_POOL_ATTENTION] = "attention"
-    };
     cad_head_t h;
     bool pools;
     cad_head_init(&h);
     pools = cad_model_number(m, CAD_LABELS) && cad_head_read(&h, m, NULL) == 0 && h.bin == 0;
     cad_head_free(&h);
-    return pools ? name[h.pool] : NULL;
+    return pools ? POOL_NAME[h.pool] : NULL;
 }
 
 static void print_table(const cad_model_t *m)

@@ -133,9 +133,7 @@ static int take_cost(protocol_args_t *a, int i, const char *number)
 static int take_pool(protocol_args_t *a, const char *arg)
 {
     a->pool = arg;
-    return !strcmp(arg, "mean") || !strcmp(arg, "max") || !strcmp(arg, "attention")
-               ? 0
-               : cmd_fail("protocol", "--pool %s: expected mean, max or attention", arg);
+    return option_choice("protocol", "--pool", arg, POOL_NAME + CAD_POOL_MEAN, CAD_POOL_ATTENTION) < 0;
 }
 
 static int take_option(void *args, int c, const char *arg)

@@ -149,22 +149,6 @@ const char *task_name(const finetune_args_t *a)
     return TASK_NAME[a->tracks ? TASK_TRACKS : a->bases ? TASK_BASES : (int)a->task];
 }
 
-/* Returns the index of s in a list of names, or -1 after reporting an error. */
-static int choice(const char *option, const char *s, const char *const name[], int n)
-{
-    text_t all = { 0 };
-    for (int i = 0; i < n; i++) {
-        if (!strcmp(s, name[i])) {
-            text_free(&all);
-            return i;
-        }
-        text_printf(&all, "%s%s", i == 0 ? "" : i + 1 < n ? ", " : " or ", name[i]);
-    }
-    cmd_fail("finetune", "%s %s: expected %s", option, s, all.s.s ? all.s.s : "");
-    text_free(&all);
-    return -1;
-}
-
 /* Parses focal[:G]. */
 static int take_focal(finetune_args_t *a, const char *arg)
 {
@@ -174,14 +158,14 @@ static int take_focal(finetune_args_t *a, const char *arg)
 
 static int take_choice(finetune_args_t *a, int c, const char *arg)
 {
-    static const char *const pool[] = { "mean", "max", "attention" }, *const loss[] = { "poisson", "squared" },
-                             *const missing[] = { "zero", "ignore" }, *const sampler[] = { "shuffle", "balanced" };
-    int k = c == O_TASK      ? choice("--task", arg, TASK_NAME, TASKS)
-            : c == O_LOSS    ? choice("--loss", arg, loss, 2)
-            : c == O_MISSING ? choice("--missing", arg, missing, 2)
-            : c == O_SAMPLER ? choice("--sampler", arg, sampler, 2)
-            : c == O_METRIC  ? choice("--metric", arg, METRIC_NAME, METRICS)
-                             : choice("--pool", arg, pool, 3);
+    static const char *const loss[] = { "poisson", "squared" }, *const missing[] = { "zero", "ignore" },
+                             *const sampler[] = { "shuffle", "balanced" };
+    int k = c == O_TASK      ? option_choice("finetune", "--task", arg, TASK_NAME, TASKS)
+            : c == O_LOSS    ? option_choice("finetune", "--loss", arg, loss, 2)
+            : c == O_MISSING ? option_choice("finetune", "--missing", arg, missing, 2)
+            : c == O_SAMPLER ? option_choice("finetune", "--sampler", arg, sampler, 2)
+            : c == O_METRIC  ? option_choice("finetune", "--metric", arg, METRIC_NAME, METRICS)
+                             : option_choice("finetune", "--pool", arg, POOL_NAME + CAD_POOL_MEAN, CAD_POOL_ATTENTION);
     if (k < 0) return 1;
     a->has_loss |= c == O_LOSS || c == O_MISSING;
     if (c == O_LOSS) a->poisson = k == 0;

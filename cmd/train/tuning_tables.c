@@ -5,7 +5,6 @@
 
 void tuning_options(const tuning_t *r, text_t *t)
 {
-    static const char *const pool[] = { "none", "mean", "max", "attention" };
     const finetune_args_t *a = r->a;
     text_printf(t, "task=%s window=%lld%s", task_name(a), (long long)a->l.window, a->l.crop ? " crop" : "");
     if (a->tracks) bins_options(a, t);
@@ -16,7 +15,7 @@ void tuning_options(const tuning_t *r, text_t *t)
         t,
         " epochs=%lld batch=%lld lr=%.9g warmup=%.9g weight-decay=%.9g beta2=%.9g seed=%lld metric=%s patience=%lld pool=%s rc-aug=%s",
         (long long)a->epochs, (long long)a->batch, a->t.lr, a->t.warmup, a->t.decay, a->beta2, (long long)a->t.seed,
-        METRIC_NAME[a->metric], (long long)a->patience, pool[a->pool], r->turns ? "yes" : "no");
+        METRIC_NAME[a->metric], (long long)a->patience, POOL_NAME[a->pool], r->turns ? "yes" : "no");
     if (r->head.bin && a->test) text_printf(t, " test=%s", a->test);
     if (a->ignore) text_puts(t, " ignore-unlabelled");
     if (a->class_weights) text_printf(t, " class-weights=%s", a->class_weights);

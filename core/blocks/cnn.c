@@ -91,12 +91,6 @@ static double initial(const cad_config_t *c, int role, int64_t i, uint64_t bits)
     return (2 * cad_unit(bits) - 1) / sqrt(terms);
 }
 
-static bool always_biased(const cad_config_t *c)
-{
-    (void)c;
-    return true;
-}
-
 /* ---- forward pass ---- */
 
 static int step(cad_lane_t *l, int layer, int dir, cad_span_t s, const cad_sweep_t *w)

@@ -131,12 +131,6 @@ static double initial(const cad_config_t *c, int role, int64_t i, uint64_t bits)
     }
 }
 
-static bool biased(const cad_config_t *c)
-{
-    (void)c;
-    return true;
-}
-
 /* ---- forward pass ---- */
 
 static int step(cad_lane_t *l, int layer, int dir, cad_span_t s, const cad_sweep_t *w)
@@ -274,7 +268,7 @@ const cad_block_t cad_block_hyena = {
     .longest = longest,
     .parts = parts,
     .initial = initial,
-    .biased = biased,
+    .biased = always_biased,
     .undirected = true,
     .reads_all = true,
     .causal = true,

@@ -96,7 +96,7 @@ static void qkv_task(void *arg, int64_t task, int worker)
     float *a = c->l->a + (s.beg - c->share.span.beg) * m->Dp;
     dest_t to = { c->w->qkv, NULL, NULL, m->zero, 3 * m->I, STORE };
     (void)worker;
-    for (int64_t r = s.beg; r < s.end; r++) norm_row(c->norm, c->l->base + r * m->Dp, a + (r - s.beg) * m->Dp);
+    norm_rows(c->norm, c->l->base + s.beg * m->Dp, s.end - s.beg, a);
     project(m->numbers, a, m->Dp, s.end - s.beg, m->qkv, 3 * m->I, m->Dp, &to, s.beg);
     if (m->shape.rotary) rotate_rows(m, &s, s.beg, s.end, false, c->w->qkv);
 }
@@ -214,8 +214,7 @@ static void qkv_back_task(void *arg, int64_t task, int worker)
     dest_t to = { b->l->da + first * m->Dp, NULL, NULL, m->zero, m->Dp, STORE };
     (void)worker;
     if (m->shape.rotary) rotate_rows(m, &s, s.beg, s.end, true, b->w->dqkv);
-    for (int64_t r = 0; r < rows; r++)
-        norm_row(b->f.norm, b->l->f.base + (s.beg + r) * m->Dp, b->l->f.a + (first + r) * m->Dp);
+    norm_rows(b->f.norm, b->l->f.base + s.beg * m->Dp, rows, b->l->f.a + first * m->Dp);
     project(m->numbers, b->w->dqkv + s.beg * 3 * m->I, 3 * m->I, rows, b->qkvt, m->Dp, 3 * m->I, &to, 0);
 }
 

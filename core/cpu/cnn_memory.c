@@ -26,13 +26,5 @@ static void carve_back(cad_grad_lane_t *l, const cad_model_t *m, cad_bump_t *b)
     w->words = cad_bump_floats(b, most + 1, widest * Dp + cad_max(E, Dp));
 }
 
-static const float *array(const cad_lane_t *l, int what, int64_t *width, int64_t *rows)
-{
-    (void)l;
-    (void)what;
-    *width = *rows = 0;
-    return NULL;
-}
-
 extern const cad_cpu_memory_t cad_cpu_memory_cnn;
-const cad_cpu_memory_t cad_cpu_memory_cnn = { .carve = carve, .carve_back = carve_back, .array = array };
+const cad_cpu_memory_t cad_cpu_memory_cnn = { .carve = carve, .carve_back = carve_back };

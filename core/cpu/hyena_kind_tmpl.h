@@ -204,7 +204,7 @@ static void hyena_in_task(void *arg, int64_t task, int worker)
     float *a = c->l->a + (s.beg - c->share.span.beg) * m->Dp;
     dest_t to = { c->w->u, NULL, NULL, m->in_bias, m->W, STORE };
     (void)worker;
-    for (int64_t r = s.beg; r < s.end; r++) norm_row(c->norm, c->l->base + r * m->Dp, a + (r - s.beg) * m->Dp);
+    norm_rows(c->norm, c->l->base + s.beg * m->Dp, s.end - s.beg, a);
     project(m->numbers, a, m->Dp, s.end - s.beg, m->in, m->W, m->Dp, &to, s.beg);
 }
 
@@ -550,8 +550,7 @@ static void hyena_in_back_task(void *arg, int64_t task, int worker)
     int64_t first = s.beg - b->f.share.span.beg, rows = s.end - s.beg;
     dest_t to = { b->l->da + first * m->Dp, NULL, NULL, m->zero, m->Dp, STORE };
     (void)worker;
-    for (int64_t r = 0; r < rows; r++)
-        norm_row(b->f.norm, b->l->f.base + (s.beg + r) * m->Dp, b->l->f.a + (first + r) * m->Dp);
+    norm_rows(b->f.norm, b->l->f.base + s.beg * m->Dp, rows, b->l->f.a + first * m->Dp);
     project(m->numbers, b->w->du + s.beg * m->W, m->W, rows, b->turned->in, m->Dp, m->W, &to, 0);
 }
 

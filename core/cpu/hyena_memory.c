@@ -36,13 +36,5 @@ static void carve_back(cad_grad_lane_t *l, const cad_model_t *m, cad_bump_t *b)
     w->words = cad_bump_floats(b, cad_encoder_most(&l->f, m) + 1, W + Dp);
 }
 
-static const float *array(const cad_lane_t *l, int what, int64_t *width, int64_t *rows)
-{
-    (void)l;
-    (void)what;
-    *width = *rows = 0;
-    return NULL;
-}
-
 extern const cad_cpu_memory_t cad_cpu_memory_hyena;
-const cad_cpu_memory_t cad_cpu_memory_hyena = { .carve = carve, .carve_back = carve_back, .array = array };
+const cad_cpu_memory_t cad_cpu_memory_hyena = { .carve = carve, .carve_back = carve_back };

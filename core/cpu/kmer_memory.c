@@ -15,14 +15,5 @@ static void carve_back(cad_grad_lane_t *l, const cad_model_t *m, cad_bump_t *b)
     (void)b;
 }
 
-/* This kind has no array of floats but the residual. */
-static const float *array(const cad_lane_t *l, int what, int64_t *width, int64_t *rows)
-{
-    (void)what;
-    *width = l->Dp;
-    *rows = 0;
-    return l->res;
-}
-
 extern const cad_cpu_memory_t cad_cpu_memory_kmer;
-const cad_cpu_memory_t cad_cpu_memory_kmer = { .carve = carve, .carve_back = carve_back, .array = array };
+const cad_cpu_memory_t cad_cpu_memory_kmer = { .carve = carve, .carve_back = carve_back };

@@ -14,7 +14,7 @@ typedef struct cad_cpu_memory_t { /* how a layer kind lays out its memory */
     void (*carve_back)(cad_grad_lane_t *l, const cad_model_t *m, cad_bump_t *b);
     /* Returns the array of this kind that has the number `what` (CAD_AT_*), for cad_ops_t.read. Sets *width to its
      * floats per row. Sets *rows to 0 or, if the array is a ring buffer, to its length: row r is then stored at r %
-     * *rows. */
+     * *rows. NULL: the kind has no such arrays. */
     const float *(*array)(const cad_lane_t *l, int what, int64_t *width, int64_t *rows);
 } cad_cpu_memory_t;
 

@@ -44,7 +44,7 @@ static void mamba2_in_task(void *arg, int64_t task, int worker)
     dest_t x = { c->w->x, NULL, NULL, m->in_x_bias, m->Xp, store_of(c->l) },
            z = { c->w->z, NULL, NULL, m->in_z_bias, m->Ep, store_of(c->l) };
     (void)worker;
-    for (int64_t r = s.beg; r < s.end; r++) norm_row(c->norm, c->l->base + r * m->Dp, a + (r - s.beg) * m->Dp);
+    norm_rows(c->norm, c->l->base + s.beg * m->Dp, s.end - s.beg, a);
     if (c->how & CAD_IN_X) project(m->numbers, a, m->Dp, s.end - s.beg, m->in_x, m->Xp, m->Dp, &x, s.beg);
     if (c->how & CAD_IN_Z)
         project(m->numbers, a + (gate.beg - s.beg) * m->Dp, m->Dp, gate.end - gate.beg, m->in_z, m->Ep, m->Dp, &z,
@@ -109,8 +109,7 @@ static void mamba2_in_back_task(void *arg, int64_t task, int worker)
     float *da = l->da + first * m->Dp;
     dest_t x = { da, NULL, NULL, m->zero, m->Dp, STORE + FINE }, z = { da, da, NULL, m->zero, m->Dp, ADD + FINE };
     (void)worker;
-    for (int64_t r = 0; r < rows; r++)
-        norm_row(b->f.norm, l->f.base + (s.beg + r) * m->Dp, l->f.a + (first + r) * m->Dp);
+    norm_rows(b->f.norm, l->f.base + s.beg * m->Dp, rows, l->f.a + first * m->Dp);
     project(m->numbers, b->w->dx + s.beg * m->Xp, m->Xp, rows, b->t->in_xt, m->Dp, m->Xp, &x, 0);
     project(m->numbers, b->w->dz + s.beg * m->Ep, m->Ep, rows, b->t->in_zt, m->Dp, m->Ep, &z, 0);
 }

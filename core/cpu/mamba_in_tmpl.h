@@ -36,7 +36,7 @@ static void in_task(void *arg, int64_t task, int worker)
     dest_t x = { c->w->x, NULL, NULL, m->in_x_bias, m->Ep, STORE },
            z = { c->w->z, NULL, NULL, m->in_z_bias, m->Ep, STORE };
     (void)worker;
-    for (int64_t r = s.beg; r < s.end; r++) norm_row(c->norm, c->l->base + r * m->Dp, a + (r - s.beg) * m->Dp);
+    norm_rows(c->norm, c->l->base + s.beg * m->Dp, s.end - s.beg, a);
     if (c->parts & CAD_IN_X) project(m->numbers, a, m->Dp, s.end - s.beg, m->in_x, m->Ep, m->Dp, &x, s.beg);
     if (c->parts & CAD_IN_Z)
         project(m->numbers, a + (gate.beg - s.beg) * m->Dp, m->Dp, gate.end - gate.beg, m->in_z, m->Ep, m->Dp, &z,
@@ -71,8 +71,7 @@ static void gate_back_task(void *arg, int64_t task, int worker)
         vstore(us + i, y * (v * on));
         vstore(gs + i, g * y * on * vfma(v, vset(1.0f) - on, vset(1.0f)));
     }
-    for (int64_t r = 0; r < rows; r++)
-        norm_row(b->f.norm, l->f.base + (s.beg + r) * m->Dp, l->f.a + (first + r) * m->Dp);
+    norm_rows(b->f.norm, l->f.base + s.beg * m->Dp, rows, l->f.a + first * m->Dp);
     project(m->numbers, b->w->dx + s.beg * m->Ep, m->Ep, rows, b->t->in_xt, m->Dp, m->Ep, &x, 0);
     project(m->numbers, gs, m->Ep, rows, b->t->in_zt, m->Dp, m->Ep, &z, 0);
 }

@@ -68,7 +68,7 @@ static void mlp_project(const mlp_call_t *c, cad_span_t s)
     int64_t first = s.beg - c->share.span.beg, rows = s.end - s.beg;
     float *a = c->l->a + first * m->Dp;
     dest_t u = { c->u, NULL, NULL, m->fc1_bias, m->Ep, STORE };
-    for (int64_t r = 0; r < rows; r++) norm_row(c->norm, c->l->base + (s.beg + r) * m->Dp, a + r * m->Dp);
+    norm_rows(c->norm, c->l->base + s.beg * m->Dp, rows, a);
     project(m->numbers, a, m->Dp, rows, m->fc1, m->Ep, m->Dp, &u, first);
 }
 

@@ -44,6 +44,12 @@ static void norm_row(const norm_t *n, const float *x, float *out)
         vstore(out + i, vfma((vload(x + i) - mean) * scale, vload(n->weight + i), vload(n->bias + i)));
 }
 
+/* Normalises rows of x (rows,Dp). */
+static void norm_rows(const norm_t *n, const float *x, int64_t rows, float *out)
+{
+    for (int64_t r = 0; r < rows; r++) norm_row(n, x + r * n->Dp, out + r * n->Dp);
+}
+
 #ifdef CAD_ISA_BACK_OPS
 /* Adds the gradient of x to dx (Dp). dy (Dp): the gradient of norm(x). Sets xhat (Dp) to the normalised x before weight
  * and bias. */

@@ -33,8 +33,8 @@ struct cad_context_t {
     const cad_model_t *model;
     float *score;      // (labels,D) copy of the classifier's score.weight, made when the context is opened; or NULL
     float *score_bias; // (labels) copy of score.bias, in the allocation of `score`; zeros if the model has no bias
-    float *
-        pool_weight; // (D), padded as the model's; copy of pool.weight in the same allocation; not used by other poolings
+    // (D), padded as the model's: copy of pool.weight in the same allocation, which other poolings do not use
+    float *pool_weight;
     enum cad_pool_t pool;    /* how the classifier pools positions; copied when the context is opened */
     int64_t bin;             /* bases for which the classifier has outputs; 0: whole sequences */
     struct cad_card_t *card; // (cards) devices of one type; lane i computes on card i % cards

@@ -44,7 +44,8 @@ typedef struct cad_card_t { /* a device, with its own copy of the weights */
 void cad_host_init(cad_host_t *host);
 /* Fills the table of operations of one device. device and precision are as in cad_options_t; several devices are
  * CAD_EARG. Writes to note the text that cad_context_note will return. m: the model that will run on it; if only the
- * CPU has one of its kinds of layers or its pooling, auto is the CPU and a GPU is CAD_EDEVICE. NULL: every device has all kinds. */
+ * CPU has one of its kinds of layers or its pooling, auto is the CPU and a GPU is CAD_EDEVICE. NULL: every device has all
+ * kinds. */
 int cad_device_open(cad_ops_t *ops, const cad_model_t *m, const char *device, const char *precision, char *note,
                     size_t size, cad_error_t *err);
 /* Fills the tables of one or several devices, all of the same type. The caller frees *card, also after an error; n: their

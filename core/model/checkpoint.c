@@ -382,49 +382,6 @@ int cad_model_allocate(cad_model_t *m, cad_error_t *err)
     return 0;
 }
 
-/* Copies the values of all tensors but pool.weight, which one of the two models lacks. */
-static void copy_values(cad_model_t *to, const cad_model_t *from)
-{
-    const cad_tensor_t *x = from->tensor;
-    for (int i = 0; i < to->ntensor; i++) {
-        const cad_tensor_t *t = &to->tensor[i];
-        if (t->role == CAD_T_POOL) continue;
-        x += x->role == CAD_T_POOL;
-        memcpy(to->param + t->offset, from->param + x->offset, (size_t)t->count * sizeof *to->param);
-        x++;
-    }
-}
-
-int cad_model_pool(cad_model_t *m, enum cad_pool_t pool, cad_error_t *err)
-{
-    cad_model_t now = *m;
-    int rc = 0;
-    now.cfg.pool = pool;
-    if ((pool == CAD_POOL_ATTENTION) == (m->pool_weight != NULL)) {
-        m->cfg.pool = pool;
-        return 0;
-    }
-    now.nparam = 0;
-    now.param = NULL;
-    now.tensor = NULL;
-    now.pool_weight = NULL;
-    rc = cad_model_whole(m, err);
-    if (rc == 0) rc = cad_model_list(&now, m->vocab.rows, err);
-    if (rc == 0) now.param = cad_alloc((size_t)now.total, sizeof *now.param);
-    if (rc == 0 && !now.param) rc = cad_fail(err, CAD_ENOMEM, "out of memory for pool.weight");
-    if (rc) {
-        free(now.tensor);
-        return rc;
-    }
-    memset(now.param, 0, (size_t)now.total * sizeof *now.param);
-    copy_values(&now, m);
-    free(m->param);
-    free(m->tensor);
-    *m = now;
-    wire(m);
-    return 0;
-}
-
 /* Sets m->status. A text that does not fit is truncated at the end of a UTF-8 character. */
 static void set_status(cad_model_t *m, const char *text)
 {

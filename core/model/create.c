@@ -121,3 +121,50 @@ int cad_model_classifier(cad_model_t **out, const cad_model_t *backbone, int64_t
     if (!m) return cad_out_of_memory(err);
     return finish(out, m, extend(m, backbone, labels, seed, err));
 }
+
+/* Copies the values of all tensors but pool.weight, which one of the two models lacks. */
+static void copy_values(cad_model_t *to, const cad_model_t *from)
+{
+    const cad_tensor_t *x = from->tensor;
+    for (int i = 0; i < to->ntensor; i++) {
+        const cad_tensor_t *t = &to->tensor[i];
+        if (t->role == CAD_T_POOL) continue;
+        x += x->role == CAD_T_POOL;
+        memcpy(to->param + t->offset, from->param + x->offset, (size_t)t->count * sizeof *to->param);
+        x++;
+    }
+}
+
+/* Frees what cad_model_list and cad_model_allocate have allocated. */
+static void free_tensors(cad_model_t *m)
+{
+    free(m->tensor);
+    free(m->param);
+    free(m->layer);
+    free(m->embed_in);
+}
+
+int cad_model_pool(cad_model_t *m, enum cad_pool_t pool, cad_error_t *err)
+{
+    cad_model_t now = *m;
+    int rc;
+    if ((pool == CAD_POOL_ATTENTION) == (m->pool_weight != NULL)) {
+        m->cfg.pool = pool;
+        return 0;
+    }
+    now.cfg.pool = pool;
+    now.nparam = 0;
+    now.tensor = NULL;
+    now.param = now.embed_in = NULL;
+    now.layer = NULL;
+    now.pool_weight = NULL;
+    rc = cad_model_whole(m, err);
+    if (rc == 0) rc = cad_model_list(&now, m->vocab.rows, err);
+    if (rc == 0) rc = cad_model_allocate(&now, err);
+    if (rc == 0) copy_values(&now, m);
+    free_tensors(rc ? &now : m);
+    if (rc) return rc;
+    *m = now;
+    cad_model_refresh(m);
+    return 0;
+}
